@@ -38,8 +38,8 @@ public sealed partial class Htpasswd
     private string Path => _live.Current.Auth.Htpasswd?.Path ?? "";
 
     /// <summary>The hash to check a password with; null where the file has no users.</summary>
-    /// <param name="isKnown">False for an unknown user: no password is correct. The hash is then another user's: a check takes as long as
-    /// for users of this file, and its time does not tell which exist.</param>
+    /// <param name="isKnown">False for an unknown user: no password is correct. The hash is then another user's with an ordinary
+    /// cost: a check takes as long as for most users of this file, and its time does not tell which exist.</param>
     public string? HashFor(string user, out bool isKnown)
     {
         lock (_gate)

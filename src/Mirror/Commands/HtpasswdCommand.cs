@@ -1,4 +1,5 @@
 using System.CommandLine;
+using Mirror.Access;
 
 namespace Mirror.Commands;
 
@@ -22,7 +23,11 @@ internal static class HtpasswdCommand
         var onCommandLine = new Option<bool>("-b") { Description = "Take the password from the command line." };
         var fromInput = new Option<bool>("-i") { Description = "Take the password from standard input." };
         var print = new Option<bool>("-n") { Description = "Print the line. It is never written to a file." };
-        var cost = new Option<int>("-C") { Description = "The cost of bcrypt, 4 to 17.", DefaultValueFactory = _ => DefaultCost };
+        var cost = new Option<int>("-C")
+        {
+            Description = $"The cost of bcrypt, 4 to {HtpasswdFile.MaxCost}.",
+            DefaultValueFactory = _ => DefaultCost,
+        };
         var command = new Command("htpasswd", "Print a user and a bcrypt hash of the password, as a line for auth.htpasswd.path.")
         {
             user, password, bcrypt, onCommandLine, fromInput, print, cost,
@@ -33,9 +38,11 @@ internal static class HtpasswdCommand
             var name = parsed.GetValue(user)!;
             var secret = parsed.GetValue(password) ?? Console.In.ReadLine();
             if (string.IsNullOrEmpty(secret) || name is "" || name.Contains(':', StringComparison.Ordinal)
-                || parsed.GetValue(cost) is < 4 or > 17)
+                || parsed.GetValue(cost) is < 4 or > HtpasswdFile.MaxCost)
             {
-                error.WriteLine("error: give a user name without ':', a password, and a cost from 4 to 17: htpasswd -Bbn USER PASSWORD");
+                error.WriteLine(
+                    $"error: give a user name without ':', a password, and a cost from 4 to {HtpasswdFile.MaxCost}: "
+                    + "htpasswd -Bbn USER PASSWORD");
                 return ExitCode.Usage;
             }
             // $2y$ is what Apache's program writes; the hash is the same.

@@ -25,9 +25,13 @@ public static class SettingFiles
             yield return $"storage.filesystem.rootdirectory: {root} {other}";
         if (options.Auth.Htpasswd?.Path is { } users && !Directory.Exists(users) && FileMistake.Of(users) is { } mistake)
             yield return $"auth.htpasswd.path: {users} {mistake}";
-        foreach (var (key, made) in new[] { ("log.audit.path", options.Log.Audit.Path), ("http.addr", options.Http.Listen.Socket) })
-            if (Path.GetDirectoryName(made is null ? null : Path.GetFullPath(made)) is { } folder && !Directory.Exists(folder))
+        foreach (var (key, made) in WrittenFiles(options))
+            if (Directory.Exists(made))
+                yield return $"{key}: {made} is a folder, not a file; name a file in it";
+            else if (Path.GetDirectoryName(Path.GetFullPath(made)) is { } folder && !Directory.Exists(folder))
                 yield return $"{key}: the folder {folder} does not exist; make it, or name a file in another one";
+        if (options.Storage.Gcs?.KeyFile is { } account && Directory.Exists(account))
+            yield return $"storage.gcs.keyfile: {account} is a folder, not a file";
         if (options.Http.Listen.Socket is { } socket && !IsOfSocket(socket))
             yield return $"http.addr: the path {socket} is too long for a socket: Linux allows 107 bytes; name a shorter one";
         foreach (var (upstream, key) in options.Proxy.Upstreams.Select((entry, i) => (entry, $"proxy.upstreams.{i}"))
@@ -37,6 +41,14 @@ public static class SettingFiles
         foreach (var (key, path, make) in Pems(options).Concat(Keys(options.Middleware)))
             if ((FileMistake.Of(path) ?? WhyNot(make)) is { } why)
                 yield return $"{key}: {path} {why}";
+    }
+
+    private static IEnumerable<(string Key, string Path)> WrittenFiles(MirrorOptions options)
+    {
+        if (options.Log.Audit.Path is { Length: > 0 } audit)
+            yield return ("log.audit.path", audit);
+        if (options.Http.Listen.Socket is { } socket)
+            yield return ("http.addr", socket);
     }
 
     // The framework takes a symbolic link that leads to no folder for a file.
@@ -125,6 +137,8 @@ public static class SettingFiles
             pems = pems.Concat(Authorities("auth.token.rootcertbundle", [bundle]));
         if (options.Auth.Token?.Jwks is { } jwks)
             pems = pems.Append(("auth.token.jwks", jwks, () => { }));
+        if (options.Auth.PrivilegedKey is { } privileged)
+            pems = pems.Append(("auth.privileged_key", privileged, () => { }));
         if (options.Compatibility.Schema1.SigningKeyFile is { } signing)
             pems = pems.Append(("compatibility.schema1.signingkeyfile", signing, () => SigningKey.Read(signing).Dispose()));
         pems = pems.Concat(Upstream("proxy.tls", options.Proxy.Tls));

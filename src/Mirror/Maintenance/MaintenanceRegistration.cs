@@ -17,6 +17,7 @@ public static class MaintenanceRegistration
     {
         services.AddSingleton(CreateSweeper);
         services.AddSingleton<PushProtection>();
+        services.AddSingleton<FrozenCopies>();
         if (proxy.HasUpstream)
             services.AddHostedService(provider => ActivatorUtilities.CreateInstance<OrphanReports>(
                 provider, FormerUpstreams(provider, provider.GetRequiredService<UpstreamSelector>().Names),

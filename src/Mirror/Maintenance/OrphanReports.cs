@@ -7,12 +7,12 @@ using Mirror.Telemetry;
 namespace Mirror.Maintenance;
 
 /// <summary>
-/// Finds out at the start, and from time to time, what was pushed and what was copied where no mark tells it, and says which repositories
-/// have content that the settings have orphaned.
+/// Finds out at the start, and from time to time, what was pushed and what was copied where no mark tells it. It says which
+/// repositories have content that the settings have orphaned, or copies that do not follow upstream any more.
 /// </summary>
 public sealed partial class OrphanReports(
-    Orphans orphans, FormerUpstreams former, UnmarkedContent unmarked, RepositoryResolver repositories, CacheSize cache,
-    StorageOptions storage, StoreMetrics metrics, TimeProvider time, ILogger<OrphanReports> log)
+    Orphans orphans, FrozenCopies frozen, FormerUpstreams former, UnmarkedContent unmarked, RepositoryResolver repositories,
+    CacheSize cache, StorageOptions storage, StoreMetrics metrics, TimeProvider time, ILogger<OrphanReports> log)
     : BackgroundService
 {
     // A start does not wait longer for a store that hangs.
@@ -90,19 +90,25 @@ public sealed partial class OrphanReports(
     {
         var found = await orphans.ListAsync(repositories.IsHosted, repositories.IsMirrored, stop).Take(MaxCounted).ToListAsync(stop);
         metrics.Orphans(found.Count);
-        var (pushed, copied) = (Names(found, isPushed: true), Names(found, isPushed: false));
-        if (_reported == pushed + copied)
+        var takenOver = await frozen.ListAsync(stop).Take(MaxCounted).ToListAsync(stop);
+        var (pushed, copied, old) = (Names(found, isPushed: true), Names(found, isPushed: false), Names(takenOver));
+        if (_reported == pushed + copied + old)
             return;
-        _reported = pushed + copied;
+        _reported = pushed + copied + old;
         if (pushed.Length > 0)
             LogPushed(found.Count(orphan => orphan.IsPushed), pushed);
         if (copied.Length > 0)
             LogCopied(found.Count(orphan => !orphan.IsPushed), copied);
+        if (old.Length > 0)
+            LogFrozen(takenOver.Count, old);
     }
 
-    private static string Names(List<Orphan> found, bool isPushed)
+    private static string Names(List<Orphan> found, bool isPushed) =>
+        Names(found.Where(orphan => orphan.IsPushed == isPushed).Select(orphan => orphan.Name));
+
+    private static string Names(IEnumerable<RepositoryName> found)
     {
-        var names = found.Where(orphan => orphan.IsPushed == isPushed).Select(orphan => orphan.Name.ToString()).Order().ToList();
+        var names = found.Select(name => name.ToString()).Order().ToList();
         return string.Join(", ", names.Take(MaxNamed)) + (names.Count > MaxNamed ? ", ..." : "");
     }
 
@@ -116,6 +122,12 @@ public sealed partial class OrphanReports(
         "{Count} repositories have images but no upstream: none is configured for their names any longer. They are served, and nothing "
         + "deletes them; add the upstream to proxy.upstreams again, or give them up with garbage-collect --release NAME: {Names}")]
     private partial void LogCopied(int count, string names);
+
+    [LoggerMessage(Level = LogLevel.Warning, Message =
+        "{Count} repositories have images from upstream, but hosted.repositories now matches their names: they are served as if clients "
+        + "had pushed them, and are not updated from upstream any more. To mirror them again, change hosted.repositories; or else push "
+        + "new images, or delete the old tags: {Names}")]
+    private partial void LogFrozen(int count, string names);
 
     [LoggerMessage(Level = LogLevel.Warning, Message = "cannot look for images that the settings have orphaned: {Reason}")]
     private partial void LogFailed(string reason);

@@ -12,6 +12,9 @@ public sealed class RepositoryResolver(HostedNames hosted, HostedStores stores, 
     /// <summary>Whether the content of a repository can be fetched again, by the name it is stored under.</summary>
     public bool IsMirrored(RepositoryName stored) => !IsHosted(stored) && upstreams.Names.Find(stored) is not null;
 
+    /// <summary>Whether clients may push to a name that an upstream has as well. Upstream is not asked for it.</summary>
+    public bool IsTakenOver(RepositoryName stored) => IsHosted(stored) && upstreams.Names.Find(stored) is not null;
+
     /// <summary>The repository to push to; null where the name is mirrored, and therefore read-only.</summary>
     public HostedRepository? Hosted(RepositoryName name) => IsHosted(name = Stored(name)) ? new HostedRepository(name, stores) : null;
 

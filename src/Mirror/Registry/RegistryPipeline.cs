@@ -47,6 +47,8 @@ public sealed class RegistryPipeline(
             var isRegistryRoute = request.Route.Kind is not RouteKind.Other;
             if (isRegistryRoute)
                 cors.AddTo(context);
+            if (CleanPath.Of(context.Request.Path.Value ?? "", RouteOf) is { } clean && Redirect(context, clean))
+                return;
             if (isRegistryRoute && context.Request.Headers.TryGetValue(LoopMark.Header, out var marks))
                 RefuseLoop(marks.ToString());
             if (health?.Refuse(asksForHealth: !isRegistryRoute) == true)
@@ -83,6 +85,19 @@ public sealed class RegistryPipeline(
                 connection.Noted = clients.Note(request, connection.Noted);
             connection?.RequestEnded();
         }
+    }
+
+    // The new address is a path alone, with one slash at its start: "//host/" would be another server.
+    private static bool Redirect(HttpContext context, string path)
+    {
+        var query = context.Request.QueryString.Value ?? "";
+        // An escaped percent sign is decoded in the path, and its meaning is lost. A header takes ASCII only.
+        if (query.AsSpan().ContainsAnyExceptInRange('!', '~')
+            || context.Features.Get<IHttpRequestFeature>()?.RawTarget.Split('?')[0].Contains("%25", StringComparison.Ordinal) == true)
+            return false;
+        context.Response.StatusCode = StatusCodes.Status301MovedPermanently;
+        context.Response.Headers.Location = new PathString(path).ToUriComponent() + query;
+        return true;
     }
 
     private void RefuseLoop(string marks)

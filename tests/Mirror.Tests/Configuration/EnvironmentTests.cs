@@ -84,6 +84,31 @@ public sealed class EnvironmentTests
     }
 
     [Fact]
+    public void A_list_may_have_more_than_ten_entries()
+    {
+        var loaded = Load(
+            VersionLine,
+            [
+                .. Enumerable.Range(0, 12).SelectMany<int, (string, string)>(i =>
+                [
+                    ($"REGISTRY_PROXY_UPSTREAMS_{i}_NAME", $"n{i}.example"),
+                    ($"REGISTRY_PROXY_UPSTREAMS_{i}_REMOTEURL", $"https://n{i}.example"),
+                ]),
+                .. Enumerable.Range(0, 101).Select(i => ($"REGISTRY_HOSTED_REPOSITORIES_{i}", $"n{i}/**")),
+            ]);
+
+        Assert.Empty(loaded.Errors);
+        Assert.Equal(Enumerable.Range(0, 12).Select(i => $"n{i}.example"), loaded.Options.Proxy.Upstreams.Select(one => one.Name));
+        Assert.Equal(Enumerable.Range(0, 101).Select(i => $"n{i}/**"), loaded.Options.Hosted.Repositories);
+    }
+
+    [Fact]
+    public void A_mistyped_variable_gets_a_neighbour_in_its_section() => Assert.Contains(
+        "REGISTRY_STORAGE_AZURE_ACCOUNT_NAME stands for no known key and is ignored; "
+            + "nearest known variable: REGISTRY_STORAGE_AZURE_ACCOUNTNAME",
+        Load(VersionLine + "storage: {azure: {accountname: a, container: c}}", ("REGISTRY_STORAGE_AZURE_ACCOUNT_NAME", "x")).Warnings);
+
+    [Fact]
     public void An_index_after_the_next_free_one_is_an_error() =>
         Assert.StartsWith(
             "REGISTRY_HOSTED_REPOSITORIES_4: ", Assert.Single(Load(VersionLine, ("REGISTRY_HOSTED_REPOSITORIES_4", "a")).Errors));
@@ -141,6 +166,12 @@ public sealed class EnvironmentTests
     [Theory]
     [InlineData("REGISTRY_PROXY_REMOTE_URL", "REGISTRY_PROXY_REMOTEURL")]
     [InlineData("REGISTRY_HTTP_TLS_CERT", "REGISTRY_HTTP_TLS_CERTIFICATE")]
+    [InlineData("REGISTRY_HTTP_ADDRESS", "REGISTRY_HTTP_ADDR")]
+    [InlineData("REGISTRY_HTTP_ADR", "REGISTRY_HTTP_ADDR")]
+    [InlineData("REGISTRY_HTTP_LISTEN", "REGISTRY_HTTP_ADDR")]
+    [InlineData("REGISTRY_HTTP_HOST_PORT", "REGISTRY_HTTP_ADDR")]
+    [InlineData("REGISTRY_HTTP_PORT", "REGISTRY_HTTP_ADDR")]
+    [InlineData("REGISTRY_AUTH_FILE", "REGISTRY_AUTH_HTPASSWD_PATH")]
     [InlineData("REGISTRY_STORAGE_FILESYSTEM_ROOTDIR", "REGISTRY_STORAGE_FILESYSTEM_ROOTDIRECTORY")]
     public void A_mistyped_variable_that_is_unsafe_to_ignore_prevents_a_start(string variable, string right) => Assert.Equal(
         $"{variable} stands for no known key, and ignoring it would not be safe; nearest known variable: {right}",
@@ -165,11 +196,17 @@ public sealed class EnvironmentTests
     [InlineData("REGISTRY_DELETE_ENABLED", "REGISTRY_STORAGE_DELETE_ENABLED")]
     [InlineData("REGISTRY_USERNAME", "REGISTRY_PROXY_USERNAME")]
     [InlineData("REGISTRY_TLS_VERIFY", null)]
-    [InlineData("REGISTRY_HTTP_PORT", null)]
+    [InlineData("REGISTRY_HTTP_PORT", null, "tcp://10.0.0.1:80")]
+    [InlineData("REGISTRY_STORAGE_NAME", null, "/app/registry-storage")]
     [InlineData("REGISTRY_STORAGE_SERVICE_PORT_HTTP", null)]
-    public void A_variable_that_is_safe_to_ignore_causes_a_warning(string variable, string? right)
+    [InlineData("REGISTRY_PORT", null)]
+    [InlineData("REGISTRY_NAME", null)]
+    [InlineData("REGISTRY_REDIS_HOST", "REGISTRY_REDIS_ADDR")]
+    [InlineData("REGISTRY_REDIS_PORT", "REGISTRY_REDIS_ADDR", "6379")]
+    [InlineData("REGISTRY_REDIS_ADRESS", "REGISTRY_REDIS_ADDR")]
+    public void A_variable_that_is_safe_to_ignore_causes_a_warning(string variable, string? right, string value = "x")
     {
-        var loaded = Load(VersionLine, (variable, "x"));
+        var loaded = Load(VersionLine, (variable, value));
         Assert.Empty(loaded.Errors);
         Assert.EndsWith(
             right is null ? $"{variable} stands for no known key and is ignored" : $"; nearest known variable: {right}",
@@ -179,6 +216,7 @@ public sealed class EnvironmentTests
     [Theory]
     [InlineData("REGISTRY_PROXY_URL", "proxy: {remoteurl: https://x}")]
     [InlineData("REGISTRY_STORAGE_FILESYSTEM_PATH", "storage: {filesystem: {rootdirectory: /x}}")]
+    [InlineData("REGISTRY_HTTP_ADDRESS", "http: {addr: localhost:5000}")]
     public void A_section_that_has_its_main_key_is_what_it_was_meant_to_be(string variable, string yaml)
     {
         var loaded = Load(VersionLine + yaml, (variable, "https://y"));

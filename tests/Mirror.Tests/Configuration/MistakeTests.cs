@@ -243,8 +243,9 @@ public sealed class MistakeTests
     [InlineData("http: {tls: {certificate: \"\", key: }}")]
     [InlineData("redis:")]
     [InlineData("storage: {cache: {layerinfo: inmemory, blobdescriptorsize: 1000}}")]
-    [InlineData("http: {secret: s}\nredis: {addrs: [\"x:6379\"], unstableresp3: true}\nstorage: {cache: {blobdescriptor: redis}}")]
-    [InlineData("http: {secret: s}\nredis: {addr: \"x:6379\", dialtimeout: 10ms, pool: {maxidle: 16, maxactive: 64, idletimeout: 300s}}")]
+    [InlineData("http: {secret: 8letters}\nredis: {addrs: [\"x:6379\"], unstableresp3: true}\nstorage: {cache: {blobdescriptor: redis}}")]
+    [InlineData(
+        "http: {secret: 8letters}\nredis: {addr: \"x:6379\", dialtimeout: 10ms, pool: {maxidle: 16, maxactive: 64, idletimeout: 300s}}")]
     public void A_key_that_needs_no_action_is_not_a_mistake(string yaml)
     {
         var loaded = Load(VersionLine + yaml);
@@ -258,7 +259,7 @@ public sealed class MistakeTests
     [InlineData("rootdirectory: x", "rootdirectory", "storage.filesystem.rootdirectory")]
     [InlineData("storage: {filesystem: {maxthread: 50}}", "storage.filesystem.maxthread", "storage.filesystem.maxthreads")]
     [InlineData("redis: {pasword: x}", "redis.pasword", "redis.password")]
-    [InlineData("addr: \":5000\"", "addr", "http.addr")]
+    [InlineData("addr: \":5000\"\nhttp: {addr: \"localhost:5000\"}", "addr", "http.addr")]
     [InlineData("max_size: 10GiB", "max_size", "proxy.max_size")]
     [InlineData("ttl: 168h", "ttl", "proxy.ttl")]
     [InlineData("delete: {enabled: true}", "delete", "storage.delete")]
@@ -301,7 +302,7 @@ public sealed class MistakeTests
     }
 
     [Theory]
-    [InlineData("http: {secret: s}\nredis: {addrs: [\"x:6379\"], readonly: true}", "redis.readonly")]
+    [InlineData("http: {secret: 8letters}\nredis: {addrs: [\"x:6379\"], readonly: true}", "redis.readonly")]
     [InlineData("proxy: {ttl: 168h}", "proxy.ttl")]
     [InlineData("middleware: {repository: [{name: other, disabled: true}]}", "middleware.repository")]
     [InlineData("middleware: {registry: [{name: other, disabled: true}]}", "middleware.registry")]

@@ -15,8 +15,8 @@ public sealed class RegistryValueTests
     [InlineData("storage: {gcs: {bucket: b, maxconcurrency: 0}}")]
     [InlineData("storage: {s3: {bucket: b, region: r, secure: \"1\", skipverify: \"f\", v4auth: \"t\"}}")]
     [InlineData("storage: {swift: {username: u, password: p, authurl: 'http://h/v3', container: c, tempurlmethods: [GET, HEAD]}}")]
-    [InlineData("http: {secret: s}\nredis: {addrs: ['x:1'], minretrybackoff: -1, maxretrybackoff: -1ns, connmaxidletime: -1}")]
-    [InlineData("http: {secret: s}\nredis: {addr: 'x:1', pool: {maxidle: -1, maxactive: 0, idletimeout: -1s}}")]
+    [InlineData("http: {secret: 12-letters-x}\nredis: {addrs: ['x:1'], minretrybackoff: -1, maxretrybackoff: -1ns, connmaxidletime: -1}")]
+    [InlineData("http: {secret: 12-letters-x}\nredis: {addr: 'x:1', pool: {maxidle: -1, maxactive: 0, idletimeout: -1s}}")]
     [InlineData("notifications: {endpoints: [{name: a, disabled: true}, {name: a, url: 'http://x/'}]}")]
     [InlineData("notifications: {endpoints: [{disabled: true}]}")]
     public void They_prevent_no_start(string yaml)

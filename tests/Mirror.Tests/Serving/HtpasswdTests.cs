@@ -2,6 +2,7 @@ using System.Net;
 using System.Net.Http.Headers;
 using System.Runtime.Versioning;
 using System.Text;
+using Mirror.Access;
 using Mirror.Tests.Peers;
 using Xunit;
 
@@ -36,6 +37,7 @@ public sealed class HtpasswdTests : IAsyncLifetime
             erin:{Secret.Replace("$2y$", "$2b$", StringComparison.Ordinal)}
             frank:{SeventyTwo}
             henry:{Secret}:a comment, as in files of nginx
+            irene:{Secret.Replace("$05$", "$31$", StringComparison.Ordinal)}
             grace:{Secret.Replace("$05$", "$99$", StringComparison.Ordinal)}
 
             """);
@@ -78,6 +80,7 @@ public sealed class HtpasswdTests : IAsyncLifetime
     [InlineData("frank:aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa", HttpStatusCode.Unauthorized)]
     [InlineData("grace:secret", HttpStatusCode.Unauthorized)]
     [InlineData("henry:secret", HttpStatusCode.OK)]
+    [InlineData("irene:secret", HttpStatusCode.Unauthorized)]
     public async Task Only_the_right_password_lets_in(string credential, HttpStatusCode expected)
     {
         // Twice: the second answer may come from the cache.
@@ -92,6 +95,30 @@ public sealed class HtpasswdTests : IAsyncLifetime
     public async Task The_start_names_the_users_who_cannot_log_in() =>
         await _registry.UntilLoggedAsync(line => line.Contains("level=warning", StringComparison.Ordinal)
             && line.Contains($"{Users}: bob cannot log in: the file has SHA-1", StringComparison.Ordinal));
+
+    [Fact]
+    public async Task A_hash_whose_check_would_take_days_is_named_and_no_login_computes_it()
+    {
+        await _registry.UntilLoggedAsync(line => line.Contains("level=warning", StringComparison.Ordinal)
+            && line.Contains($"{Users}: irene cannot log in: bcrypt with a cost above 17", StringComparison.Ordinal));
+        // Each unknown name is checked against the hash of some user.
+        for (var i = 0; i < 40; i++)
+        {
+            using var unknown = await _registry.GetAsync("", ("Authorization", Basic($"unknown{i}:secret")));
+            Assert.Equal(HttpStatusCode.Unauthorized, unknown.StatusCode);
+        }
+    }
+
+    [Fact]
+    public void An_unknown_name_is_refused_soon_also_where_every_user_has_a_slow_hash()
+    {
+        var slow = _folder.Write("slow", $"alice:{Secret.Replace("$05$", "$17$", StringComparison.Ordinal)}\n");
+        var file = HtpasswdFile.Read(slow);
+        Assert.StartsWith("$2y$17$", file.HashFor("alice", out var isKnown));
+        Assert.True(isKnown);
+        Assert.StartsWith("$2y$12$", file.HashFor("bob", out isKnown));
+        Assert.False(isKnown);
+    }
 
     [Fact]
     public async Task While_the_file_is_missing_the_users_who_were_in_it_may_log_in()

@@ -203,7 +203,10 @@ public sealed class StartTests
     [Theory]
     [InlineData("log: {audit: {path: /no/such/audit.log}}", "log.audit.path: the folder /no/such does not exist")]
     [InlineData("http: {net: unix, addr: /no/such/socket}", "http.addr: the folder /no/such does not exist")]
-    public async Task A_folder_that_is_missing_is_named_by_the_start_and_by_check_config(string yaml, string why)
+    [InlineData("log: {audit: {path: /tmp}}", "log.audit.path: /tmp is a folder, not a file")]
+    [InlineData("http: {net: unix, addr: /tmp}", "http.addr: /tmp is a folder, not a file")]
+    [InlineData("auth: {privileged_key: /tmp}", "auth.privileged_key: /tmp is a folder, not a file")]
+    public async Task A_folder_that_is_missing_or_in_place_of_a_file_is_named_by_the_start_and_by_check_config(string yaml, string why)
     {
         MirrorProcess.Availability.OrSkip();
         using var folder = new TempFolder();

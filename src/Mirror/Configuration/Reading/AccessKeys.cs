@@ -18,7 +18,7 @@ internal static class AccessKeys
         Value("privileged_key"),
         Section("oidc", Value("issuer", PublicOrLocalUrl).Required(), Value("audience").Required()).Vital(),
         Section("silly", Value("realm").Required(), Value("service").Required()),
-        Section("htpasswd", Value("realm").Required(), Value("path").Required().VitalHere()).Vital(),
+        Section("htpasswd", Value("realm").Required(), Value("path").Required().VitalHere().NotNamed("file")).Vital(),
         Section("token",
             Value("realm", TokenRealm).Required(),
             Value("service", HeaderValue).Required(),

@@ -103,6 +103,7 @@ internal static class CrossKeyRules
             findings.Warnings.Add("http.debug.prometheus.enabled has no effect without http.debug.addr");
 
         AccessKeyRules.Warn(options, findings);
+        WarnOfHostedUpstreams(options, findings);
         MiddlewareRules.Warn(options, findings);
         HookKeys.Warn(options, findings);
         WarnOfHeaders(options, findings);
@@ -135,6 +136,20 @@ internal static class CrossKeyRules
             findings.Warnings.Add("proxy.exec is used, and proxy.username and proxy.password are not");
         else if (proxy.Username is null != proxy.Password is null)
             findings.Warnings.Add("proxy.username and proxy.password are used together only; one is missing");
+    }
+
+    private static void WarnOfHostedUpstreams(MirrorOptions options, Findings findings)
+    {
+        foreach (var (i, (_, name)) in options.Proxy.AllUpstreams().Index())
+        {
+            var prefix = i == 0 && options.Proxy.RemoteUrl is not null ? "" : $"{name}/";
+            var covering = options.Hosted.Repositories.FirstOrDefault(
+                pattern => pattern is "**" or "*/**" || pattern == $"{prefix}**" || pattern == $"{prefix}*/**");
+            if (covering is not null)
+                findings.Warnings.Add(
+                    $"hosted.repositories: \"{covering}\" matches every name of {name}, so nothing of it is mirrored: upstream is never "
+                    + "asked for a hosted name; choose a narrower pattern, such as local/**");
+        }
     }
 
     // Errors: without these keys every client would get in, and the operator wanted certificates.

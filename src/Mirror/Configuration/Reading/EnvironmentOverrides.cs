@@ -1,4 +1,5 @@
 using System.Globalization;
+using System.Text.RegularExpressions;
 using YamlDotNet.Core;
 using YamlDotNet.RepresentationModel;
 
@@ -6,10 +7,10 @@ namespace Mirror.Configuration.Reading;
 
 /// <summary>
 /// Applies the registry's rule that the variable <c>REGISTRY_A_B_C=v</c> means <c>a.b.c: v</c>. The value is YAML, so it can be a whole
-/// section. Variables are applied in the order of their names, so a section comes before its keys. The name is compared with the known
-/// keys, so a key with <c>_</c> in its name is found too.
+/// section. Variables are applied in the order of their names, so a section comes before its keys, and the entries of a list in the order
+/// of their numbers. The name is compared with the known keys, so a key with <c>_</c> in its name is found too.
 /// </summary>
-internal static class EnvironmentOverrides
+internal static partial class EnvironmentOverrides
 {
     public const string Prefix = "REGISTRY_";
 
@@ -20,7 +21,7 @@ internal static class EnvironmentOverrides
     {
         Dictionary<string, string> given = new(StringComparer.OrdinalIgnoreCase);
         List<(string Variable, string Text)> unknown = [];
-        foreach (var (variable, text) in environment.OrderBy(entry => entry.Key, StringComparer.Ordinal))
+        foreach (var (variable, text) in environment.OrderBy(entry => InOrder(entry.Key), StringComparer.Ordinal))
         {
             if (!variable.StartsWith(Prefix, StringComparison.Ordinal) || variable == ConfigurationFile.PathVariable
                 || !isOverride(variable))
@@ -81,6 +82,12 @@ internal static class EnvironmentOverrides
         : rest.Length == name.Length ? ""
         : rest[name.Length] == '_' && rest.Length > name.Length + 1 ? rest[(name.Length + 1)..]
         : null;
+
+    // The entry _10 comes after the entry _2.
+    private static string InOrder(string variable) => Number().Replace(variable, match => match.Value.PadLeft(10, '0'));
+
+    [GeneratedRegex("(?<=_)[0-9]+(?=_|$)", RegexOptions.CultureInvariant)]
+    private static partial Regex Number();
 
     private static YamlNode? ValueFor(KnownKey key, string text)
     {

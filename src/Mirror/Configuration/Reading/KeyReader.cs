@@ -116,12 +116,33 @@ internal sealed class KeyReader(Findings findings)
         if (node.IsEmpty)
             return;
 
+        // A single entry may stand without the list. A section without any key of an entry was meant to be something else: the keys that
+        // the user chose there, such as names of registries, would be ignored.
+        if (node is YamlMappingNode { Children.Count: > 0 } && key.Entry is { Shape: KeyShape.Section } section && !isIgnored
+            && !YamlText.EntriesOf(node).Any(
+                child => section.Find(child.Name) is not null || Suggestions.Similar(section, child.Name) is not null))
+        {
+            findings.Errors.Add($"{Shown(path)}: these keys are not allowed: it is a list; {FormOf(section)}");
+            return;
+        }
+
         // An empty list differs from no list: with it, the binder must not use the default.
         Values[path] = "";
         IEnumerable<YamlNode> entries = node is YamlSequenceNode list ? list : [node];
         foreach (var (i, entry) in entries.Index())
-            Read(key.Entry!, entry, Join(path, i.ToString(CultureInfo.InvariantCulture)), isIgnored);
+        {
+            var place = Join(path, i.ToString(CultureInfo.InvariantCulture));
+            var (values, errors) = (Values.Count, findings.Errors.Count);
+            Read(key.Entry!, entry, place, isIgnored);
+            // The binder leaves out an entry without values. Without its one upstream, a mirror would be a plain registry.
+            if (key.NeedsEntries && !isIgnored && (Values.Count, findings.Errors.Count) == (values, errors))
+                findings.Errors.Add($"{Shown(place)}: the entry is empty; " + (key.Entry!.Shape is KeyShape.Section
+                    ? $"{FormOf(key.Entry)}, or remove it" : $"{key.Entry.Rule.Allowed} is required, or remove it"));
+        }
     }
+
+    private static string FormOf(KnownKey entry) =>
+        $"write each entry with a dash before its keys: - {{{string.Join(", ", entry.MainKeys.Select(key => $"{key.Name}: ..."))}}}";
 
     /// <summary>The entries of a mapping, none for an empty node, or null and an error for anything else.</summary>
     private List<(string Name, YamlNode Node)>? Entries(KnownKey key, YamlNode node, string path)

@@ -55,6 +55,19 @@ internal sealed record KnownKey(string Name, KeyShape Shape)
     /// <summary>The key of a section without which it does nothing; null if there is no one such key.</summary>
     public KnownKey? Main => Children.FirstOrDefault(child => child.IsVitalHere && child.Shape is KeyShape.Value);
 
+    /// <summary>The keys that show the form of an entry: the first one, and those that the entry needs.</summary>
+    public IEnumerable<KnownKey> MainKeys => Children.Where(
+        (child, i) => i == 0 || child.IsRequired || child is { IsVitalHere: true, Shape: KeyShape.Value });
+
+    /// <summary>Whether an empty entry of the list is a mistake that would be unsafe to ignore.</summary>
+    public bool NeedsEntries => IsVitalHere || Entry!.Children.Any(child => child.IsRequired || child.IsVitalHere);
+
+    /// <summary>Whether a mistyped name of it, in its own section, prevents a start while the key itself is not set.</summary>
+    public bool IsVitalAlone { get; private init; }
+
+    /// <summary>Other names that people write for it. They are not read, and only tell which key was meant.</summary>
+    public IReadOnlyList<string> Misnomers { get; private init; } = [];
+
     /// <summary>Whether the section counts also without keys.</summary>
     public bool IsSetEmpty { get; private init; }
 
@@ -85,6 +98,13 @@ internal sealed record KnownKey(string Name, KeyShape Shape)
 
     /// <summary>A mistyped name of it, in its own section, prevents a start. In another section the name says nothing.</summary>
     public KnownKey VitalHere() => this with { IsVitalHere = true };
+
+    /// <summary>Without it the server would use a default that is another thing than what the user wrote under a mistyped name. So such a
+    /// name, in its own section, prevents a start while this key is not set.</summary>
+    public KnownKey VitalAlone() => this with { IsVitalAlone = true };
+
+    /// <summary>People write these names for it by mistake.</summary>
+    public KnownKey NotNamed(params string[] misnomers) => this with { Misnomers = misnomers };
 
     /// <summary>The names in a map follow a rule.</summary>
     public KnownKey Named(ValueRule rule) => this with { NameRule = rule };

@@ -76,7 +76,10 @@ internal static class KnownKeys
                     Value("host", HostName),
                     Value("trimpathprefix"))))),
         Section("http",
-            Value("addr", AddressOrSocket),
+            // With the default, the server would listen on every interface.
+            Value("addr", AddressOrSocket).VitalAlone().NotNamed(
+                "address", "listen", "listen_addr", "listen_address", "bind", "bind_addr", "bind_address", "port", "host_port", "interface",
+                "ip"),
             Value("net", ValueRules.ListenNetwork),
             Value("prefix", UrlPrefix),
             Value("host", PublicUrl),
@@ -120,7 +123,7 @@ internal static class KnownKeys
         Section("redis",
         [
             // 2.x: one address and a pool. We use one connection for everything, so there is no pool to set up.
-            Value("addr", HostAndPort),
+            Value("addr", HostAndPort).NotNamed("address", "host", "port", "url", "server"),
             Section("pool", [.. NoEffect(Integer(), "maxidle", "maxactive"), .. NoEffect(AnyDuration, "idletimeout")]),
             // 3.x: the options of go-redis.
             List("addrs", Value("*", HostAndPort)),

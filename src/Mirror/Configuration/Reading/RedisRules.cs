@@ -11,7 +11,12 @@ internal static class RedisRules
         "your-secret", "your-secret-key", "secretkey", "mysecretkey", "supersecret", "super-secret", "topsecret", "thisisasecret",
         "silly-secret", "registrysecret", "registry-secret", "randomsecret", "random-secret", "a-random-secret", "haRandomSecret",
         "randomstringsecret", "somerandomsecret", "some-random-secret", "replaceme", "replace-me", "change-me", "<secret>",
+        "asupersecret", "registry", "password", "please-change-me", "pleasechangeme", "your_secret_here", "your-secret-here", "change_me",
+        "a-very-secret", "averysecret", "test", "docker", "123456", "1234567890", "1234567890123456",
     ];
+
+    // A shorter one is found by trying.
+    private const int MinSecret = 8;
 
     public static void Warn(RedisOptions redis, string? secret, Findings findings)
     {
@@ -19,6 +24,10 @@ internal static class RedisRules
             findings.Warnings.Add("redis without http.secret shares manifests only, and each replica downloads for itself");
         else if (SampleSecrets.Contains(secret, StringComparer.OrdinalIgnoreCase))
             findings.Warnings.Add("http.secret is a published sample, so others can pass for a replica; use: openssl rand -hex 32");
+        else if (secret.Length < MinSecret)
+            findings.Warnings.Add(
+                $"http.secret has fewer than {MinSecret} characters, so others can guess it and pass for a replica; "
+                + "use: openssl rand -hex 32");
         if (redis is { Username: not null, Password: null })
             findings.Warnings.Add("redis.username has no effect without redis.password");
         if (redis is { SentinelUsername: not null, SentinelPassword: null })

@@ -13,7 +13,7 @@ internal static class Suggestions
     }
 
     /// <summary>The key of that name in any section, with its path; null where no section has it.</summary>
-    public static (string Path, KnownKey Key)? Elsewhere(string name) => Elsewhere(KnownKeys.Root, "", name);
+    public static (string Path, KnownKey Key)? Elsewhere(string name) => Below(KnownKeys.Root, "", name);
 
     /// <summary>The key that was probably meant by a name at the top of a file, where its section is not indented: one of the sections that
     /// most files have. If none of them has it, the only key of that name; null where there is none, or several.</summary>
@@ -35,9 +35,13 @@ internal static class Suggestions
             child => (child.Name.Equals(name, StringComparison.OrdinalIgnoreCase) ? 1 : 0) + Count(child));
     }
 
-    /// <summary>The key of a section whose name differs little from <paramref name="name"/>, or null.</summary>
+    /// <summary>The key of a section whose name, or else a name that people write for it by mistake, differs little from
+    /// <paramref name="name"/>; null where there is none.</summary>
     public static KnownKey? Similar(KnownKey section, string name) =>
-        Nearest(section.Children.Select(child => child.Name), name) is { } near ? section.Find(near) : null;
+        Nearest(section.Children.Select(child => child.Name), name) is { } near ? section.Find(near)
+        : Nearest(section.Children.SelectMany(child => child.Misnomers), name) is { } misnomer
+            ? section.Children.First(child => child.Misnomers.Contains(misnomer))
+        : null;
 
     /// <summary>The key of a section whose name begins as <paramref name="name"/> does, for three quarters of the shorter one; null where
     /// there is none.</summary>
@@ -57,14 +61,17 @@ internal static class Suggestions
     public static IEnumerable<string> Paths(KnownKey section, string path, char separator) => section.Children.SelectMany(child =>
         child.Shape is KeyShape.Section ? Paths(child, $"{path}{child.Name}{separator}", separator) : [path + child.Name]);
 
-    private static (string Path, KnownKey Key)? Elsewhere(KnownKey section, string path, string name)
+    /// <summary>The key of that name below a section, also below its sections; null where there is none.</summary>
+    /// <param name="path">The path of the section.</param>
+    /// <param name="withMisnomers">Whether a name that people write for a key by mistake counts, too.</param>
+    public static (string Path, KnownKey Key)? Below(KnownKey section, string path, string name, bool withMisnomers = false)
     {
         foreach (var child in section.Children)
         {
             var childPath = path is "" ? child.Name : $"{path}.{child.Name}";
-            if (child.Name.Equals(name, StringComparison.OrdinalIgnoreCase))
+            if (child.Name.Equals(name, StringComparison.OrdinalIgnoreCase) || withMisnomers && child.Misnomers.Contains(name))
                 return (childPath, child);
-            if (Elsewhere(child, childPath, name) is { } found)
+            if (Below(child, childPath, name, withMisnomers) is { } found)
                 return found;
         }
         return null;

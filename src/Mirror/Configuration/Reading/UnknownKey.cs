@@ -30,8 +30,12 @@ internal sealed class UnknownKey(
     public (bool IsUnsafe, string? Nearest, bool IsIndented) Classify()
     {
         var here = Suggestions.Similar(section, name);
-        var elsewhere = here is not null ? null : path is "" ? Suggestions.AtTop(name) : Suggestions.Elsewhere(name);
-        if (elsewhere is { Key: var meant } && (meant.IsVital || path is "" && OfAccount.Contains(meant.Name)))
+        // A neighbour in the same section comes before a key of another one.
+        var elsewhere = here is not null ? null
+            : path is "" ? Suggestions.AtTop(name)
+            : Suggestions.Below(section, path, name, withMisnomers: true) ?? Suggestions.Elsewhere(name);
+        if (elsewhere is { Key: var meant } && (meant.IsVital
+            || path is "" && (OfAccount.Contains(meant.Name) || meant.IsVitalAlone && !IsSet(elsewhere.Value.Path))))
             return (true, elsewhere.Value.Path, true);
         if (here is null && (elsewhere is null || !Fits(elsewhere.Value.Key, node)))
             here = Suggestions.WithSameBeginning(section, name);
@@ -46,7 +50,8 @@ internal sealed class UnknownKey(
     }
 
     private bool IsMeant(KnownKey here) =>
-        here.IsVitalHere && (here.Name.Equals(name, StringComparison.OrdinalIgnoreCase) || Fits(here, node))
+        here.IsVitalAlone && !IsSet(here.Name)
+        || here.IsVitalHere && (here.Name.Equals(name, StringComparison.OrdinalIgnoreCase) || Fits(here, node))
         || here.Shape is KeyShape.Section && node is YamlMappingNode map && Names(map).Any(child => here.Find(child)?.IsVital == true);
 
     // A section that does nothing without a certain key, and has only unknown keys, was meant to do something. storage.inmemory does
@@ -55,6 +60,15 @@ internal sealed class UnknownKey(
         section.IsVital && !section.IsSetEmpty && here is null or { IsVitalHere: true } && !entries.Any(
             entry => !entry.Node.IsEmpty && section.Find(entry.Name) is { } known
                 && (known.IsVitalHere || !section.Children.Any(child => child.IsVitalHere)));
+
+    // Whether a key below this section has a value.
+    private bool IsSet(string below)
+    {
+        var found = entries;
+        foreach (var step in below.Split('.')[..^1])
+            found = [.. YamlText.EntriesOf(found.FirstOrDefault(entry => entry.Name == step).Node)];
+        return found.Any(entry => entry.Name == below.Split('.')[^1] && !entry.Node.IsEmpty);
+    }
 
     /// <summary>Whether no other program has a key of this name.</summary>
     public static bool IsTelling(string name) => Telling.Contains(name);

@@ -12,7 +12,7 @@ internal sealed partial class UnknownVariable(YamlMappingNode root, string varia
     /// <summary>Reports the variable, with the one that was probably meant.</summary>
     public void Report(Findings findings)
     {
-        var (nearest, isUnsafe) = IsOfService().IsMatch(rest) ? (null, false) : Classify();
+        var (nearest, isUnsafe) = IsOfService() ? (null, false) : Classify();
         findings.AddUnknown($"{variable} stands for no known key", isUnsafe,
             nearest is null ? "" : $"; nearest known variable: {EnvironmentOverrides.Prefix}{nearest.ToUpperInvariant()}");
     }
@@ -29,7 +29,8 @@ internal sealed partial class UnknownVariable(YamlMappingNode root, string varia
         var here = section == KnownKeys.Root ? null
             : Suggestions.Similar(section, name)?.Name ?? Suggestions.WithSameBeginning(section, name)?.Name;
         if ((here ?? Suggestions.Nearest(Suggestions.Paths(section, "", '_'), name)) is { } similar)
-            return (path + similar, Meant(path + similar) is { IsVitalHere: true });
+            return (path + similar, Meant(path + similar) is { } near && (near.IsVitalHere
+                || near.IsVitalAlone && !YamlText.EntriesOf(node).Any(entry => entry.Name == near.Name && !entry.Node.IsEmpty)));
 
         // 2. What the same key in a file would be: A_B_C is the key a with b and c below it.
         string[] parts = name.ToLowerInvariant().Split('_');
@@ -67,9 +68,17 @@ internal sealed partial class UnknownVariable(YamlMappingNode root, string varia
     private static YamlNode? Below(YamlNode? node, string name) => YamlText.EntriesOf(node).FirstOrDefault(
         entry => name.Equals(entry.Name, StringComparison.OrdinalIgnoreCase)).Node;
 
+    // A service "registry-http" has REGISTRY_HTTP_PORT with an address such as tcp://10.0.0.1:80, and a link REGISTRY_HTTP_NAME with a
+    // path. With another value, such a name in one of our sections is a mistyped key.
+    private bool IsOfService() =>
+        OfService().Match(rest) is { Success: true } match
+        && (!match.Groups["short"].Success || text.Contains("://", StringComparison.Ordinal) || text.StartsWith('/')
+            || !KnownKeys.Root.Children.Any(
+                child => child.Shape is KeyShape.Section && EnvironmentOverrides.After(rest, child.Name) is { Length: > 0 }));
+
     // Kubernetes and Docker's links set these in a container for each service whose name begins with "registry".
     [GeneratedRegex(
-        "(?:^|_)(?:SERVICE_HOST|SERVICE_PORT(?:_.*)?|PORT(?:_[0-9]+_(?:TCP|UDP|SCTP)(?:_.*)?)?|NAME|ENV_.+)$",
+        "(?:^|_)(?:SERVICE_HOST|SERVICE_PORT(?:_.*)?|PORT_[0-9]+_(?:TCP|UDP|SCTP)(?:_.*)?|(?<short>PORT|NAME)|ENV_.+)$",
         RegexOptions.CultureInvariant)]
-    private static partial Regex IsOfService();
+    private static partial Regex OfService();
 }
