@@ -106,8 +106,7 @@ public sealed partial class TokenSource(
         }
     }
 
-    /// <summary>After a 403 or 400, <see cref="RenewAsync"/> gave a new token. Remembers whether the registry refused that one in the same
-    /// way.</summary>
+    /// <summary>Remembers whether the registry refused the token of <see cref="RenewAsync"/> like the one before it.</summary>
     internal void Renewed(Token token, bool isDenied)
     {
         // Requests that wait for the same token count once.
@@ -124,8 +123,7 @@ public sealed partial class TokenSource(
             token.WasAccepted = true;
     }
 
-    /// <summary>Forgets a token that the registry refused, unless the token is new: then the registry would refuse the next one as
-    /// well.</summary>
+    /// <summary>Forgets a token that the registry refused, unless it is new: the registry would refuse the next one as well.</summary>
     internal void Refused(Account account, string scope, Token token)
     {
         if (time.GetElapsedTime(token.At) >= RefusedLife)
@@ -253,8 +251,7 @@ public sealed partial class TokenSource(
         && (await UpstreamRequest.ReadStartAsync(response, UpstreamAnswers.MaxErrorStart, origin, cancellationToken))
             .AsSpan().IndexOf("invalid_grant"u8) >= 0;
 
-    // Follows redirects. A redirect to another host drops the login, so the result also has the login that the last
-    // request was sent with.
+    // Follows redirects. The result has the login of the last request: a redirect to another host drops the login.
     private async Task<(HttpResponseMessage Response, Credential? Sent)> SendAsync(
         Uri realm, List<KeyValuePair<string, string>> parameters, Credential? credential, CancellationToken cancellationToken)
     {
