@@ -1,5 +1,4 @@
 using System.Net;
-using Mirror.Tests.Peers;
 using Mirror.Tests.Upstream;
 using Xunit;
 
