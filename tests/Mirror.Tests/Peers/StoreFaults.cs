@@ -59,6 +59,13 @@ public sealed class StoreFaults
             case StoreFaultKind.Cut when fault.Amount < 0:
                 context.Abort();
                 return;
+            case StoreFaultKind.Lost:
+                var answer = context.Features.Get<IHttpResponseBodyFeature>()!;
+                context.Features.Set<IHttpResponseBodyFeature>(new StreamResponseBodyFeature(new MemoryStream()));
+                await next(context);
+                context.Features.Set(answer);
+                context.Abort();
+                return;
             case StoreFaultKind.Late:
                 await AnswerLateAsync(context, fault.Nothing!, next);
                 return;
@@ -188,6 +195,9 @@ public sealed record StoreFault(StoreFaultKind Kind, long Amount)
     /// <summary>The connection ends before anything is answered.</summary>
     public static StoreFault Reset { get; } = new(StoreFaultKind.Cut, -1);
 
+    /// <summary>The store does what the request asks for, and the connection ends before its answer.</summary>
+    public static StoreFault Lost { get; } = new(StoreFaultKind.Lost, 0);
+
     /// <summary>A list does not show what was written last.</summary>
     /// <param name="nothing">The list of a store in which nothing is.</param>
     public static StoreFault Late(string nothing) => new(StoreFaultKind.Late, 0) { Nothing = nothing };
@@ -205,4 +215,5 @@ public enum StoreFaultKind
     Cut,
     Slow,
     Late,
+    Lost,
 }

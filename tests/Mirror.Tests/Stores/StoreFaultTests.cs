@@ -68,6 +68,24 @@ public sealed class StoreFaultTests
         Assert.Equal(HttpStatusCode.OK, read.StatusCode);
     }
 
+    [Fact]
+    public async Task A_push_succeeds_although_the_answer_to_its_last_request_to_the_bucket_was_lost()
+    {
+        await using var store = await RemoteStore.OpenOrSkipAsync(StoreKind.S3);
+        await using var mirror = await MirrorProcess.StartAsync(
+            new MirrorSettings { Driver = $"{store.Driver}  redirect: {{disable: true}}\n" });
+        var (repository, bytes) = (new PushedRepository(mirror, "local/app"), UploadTests.Bytes(store.MoreThanAPart));
+        var completions = 0;
+        store.Faults.Set(request => HttpMethods.IsPost(request.Method) && request.Query.ContainsKey("uploadId")
+            && Interlocked.Increment(ref completions) == 1 ? StoreFault.Lost : null);
+
+        Assert.Equal(
+            HttpStatusCode.Created, await repository.StatusOfAsync("POST", $"blobs/uploads/?digest={Digest.Of(bytes)}", bytes));
+
+        Assert.Equal(bytes, await repository.BytesAsync($"blobs/{Digest.Of(bytes)}"));
+        Assert.True(completions > 1);
+    }
+
     [Theory]
     [InlineData(StoreKind.S3, 507)]
     [LongData(StoreKind.Azure, 507)]

@@ -121,15 +121,24 @@ internal sealed class S3Writer(S3Options options, AmazonS3Client client, S3Calls
         public ValueTask<bool> CompleteAsync(bool onlyIfAbsent, CancellationToken cancellationToken) =>
             writer.IfAbsentAsync(onlyIfAbsent, condition => calls.InvokeAsync(BucketCalls.CompletionLimit, async stop =>
             {
-                var answer = await client.CompleteMultipartUploadAsync(new CompleteMultipartUploadRequest
+                try
                 {
-                    BucketName = bucket,
-                    Key = key,
-                    UploadId = id,
-                    PartETags = [.. _parts.OrderBy(part => part.PartNumber)],
-                    IfNoneMatch = condition,
-                }, stop);
-                return await writer.ConfirmedAsync(answer.ETag, key, _length, stop);
+                    var answer = await client.CompleteMultipartUploadAsync(new CompleteMultipartUploadRequest
+                    {
+                        BucketName = bucket,
+                        Key = key,
+                        UploadId = id,
+                        PartETags = [.. _parts.OrderBy(part => part.PartNumber)],
+                        IfNoneMatch = condition,
+                    }, stop);
+                    return await writer.ConfirmedAsync(answer.ETag, key, _length, stop);
+                }
+                // An earlier attempt completed it, and its answer was lost.
+                catch (AmazonS3Exception gone)
+                    when (gone.ErrorCode == "NoSuchUpload" && (await calls.HeadAsync(key, stop))?.ContentLength == _length)
+                {
+                    return true;
+                }
             }, cancellationToken));
 
         public async ValueTask AbortAsync(CancellationToken cancellationToken)
