@@ -134,10 +134,11 @@ internal sealed class S3Writer(S3Options options, AmazonS3Client client, S3Calls
                     return await writer.ConfirmedAsync(answer.ETag, key, _length, stop);
                 }
                 // An earlier attempt completed it, and its answer was lost.
-                catch (AmazonS3Exception gone)
-                    when (gone.ErrorCode == "NoSuchUpload" && (await calls.HeadAsync(key, stop))?.ContentLength == _length)
+                catch (AmazonS3Exception gone) when (gone.StatusCode == HttpStatusCode.NotFound)
                 {
-                    return true;
+                    if ((await calls.HeadAsync(key, stop))?.ContentLength == _length)
+                        return true;
+                    throw;
                 }
             }, cancellationToken));
 
