@@ -231,7 +231,8 @@ public sealed class CommandLineTests : IDisposable
     [InlineData("proxy: {remoteurl: https://x, exec: {command: docker-credential-none}}",
         "proxy.exec.command: docker-credential-none is in no folder of PATH")]
     [InlineData("proxy: {upstreams: [{remoteurl: https://x, tls: {ca: FILE}}]}", "proxy.upstreams.0.tls.ca: FILE holds no certificate")]
-    [InlineData("http: {secret: a-secret-of-our-own}\nredis: {addr: \"x:1\", tls: {rootcas: [FOLDER]}}", "redis.tls.rootcas: FOLDER is a folder, not a file")]
+    [InlineData("http: {secret: long-enough}\nredis: {addr: \"x:1\", tls: {rootcas: [FOLDER]}}",
+        "redis.tls.rootcas: FOLDER is a folder, not a file")]
     [InlineData("storage: {filesystem: {rootdirectory: FILE}}", "storage.filesystem.rootdirectory: FILE is a file, not a folder")]
     [InlineData("auth: {htpasswd: {realm: r, path: /nowhere}}",
         "auth.htpasswd.path: /nowhere does not exist; make it with: htpasswd -Bbn USER")]
