@@ -14,7 +14,7 @@ public static class BasicHeader
 
     /// <summary>The user name and password that a URL names before its host; null where it names none.</summary>
     public static AuthenticationHeaderValue? Of(Uri url) =>
-        url.UserInfo is { Length: > 0 } user ? Of(Uri.UnescapeDataString(user.Contains(':') ? user : $"{user}:")) : null;
+        url.UserInfo is { Length: > 0 } user ? Of(Uri.UnescapeDataString(user)) : null;
 
     /// <summary>The user name, which is not empty, and the password in a header; null for any other header.</summary>
     public static (string User, string Password)? Read(string? authorization)

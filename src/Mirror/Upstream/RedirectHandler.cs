@@ -1,13 +1,10 @@
 using System.Net;
-using System.Net.Http.Headers;
-using Mirror.Configuration;
 
 namespace Mirror.Upstream;
 
 /// <summary>
 /// Follows redirects, because registries redirect blobs to a CDN. A redirected request keeps its credentials only if the target has the
-/// configured scheme, host and port. The handler never follows a redirect from https to http, and follows ten redirects at most. An address
-/// may name a user and a password. As clients in Go do, the handler sends them to this host by Basic, and to no other host.
+/// configured scheme, host and port. The handler never follows a redirect from https to http, and follows ten redirects at most.
 /// </summary>
 public sealed class RedirectHandler(UpstreamOrigin origin) : DelegatingHandler
 {
@@ -20,20 +17,15 @@ public sealed class RedirectHandler(UpstreamOrigin origin) : DelegatingHandler
         var options = request.Options;
         options.Set(UpstreamRequest.SentTo, request.RequestUri!);
         var response = await base.SendAsync(request, cancellationToken);
-        AuthenticationHeaderValue? login = null;
-        for (var redirects = 0; Target(response) is { } location; redirects++)
+        for (var redirects = 0; Target(response) is { } target; redirects++)
         {
             response.Dispose();
-            // Errors and the log show the address without the password.
-            var target = UrlReference.WithoutUser(location);
-            login = BasicHeader.Of(location) ?? (IsSameHost(request.RequestUri!, target) ? login : null);
             if (redirects == MaxRedirects)
                 throw new RedirectException($"more than {MaxRedirects} redirects");
             var scheme = request.RequestUri!.Scheme;
             if (target.Scheme != Uri.UriSchemeHttps && !(target.Scheme == Uri.UriSchemeHttp && scheme == Uri.UriSchemeHttp))
                 throw new RedirectException($"a redirect from {scheme} to {target.Scheme} is not allowed");
             request = Next(request, target);
-            request.Headers.Authorization ??= login;
             options.Set(UpstreamRequest.SentTo, target);
             response = await base.SendAsync(request, cancellationToken);
         }
@@ -47,9 +39,6 @@ public sealed class RedirectHandler(UpstreamOrigin origin) : DelegatingHandler
             && response.Headers.NonValidated.TryGetValues("Location", out var values) && values.FirstOrDefault() is { Length: > 0 } location
             ? UrlReference.Resolve(response.RequestMessage!.RequestUri!, location)
             : null;
-
-    private static bool IsSameHost(Uri one, Uri other) =>
-        Uri.Compare(one, other, UriComponents.SchemeAndServer, UriFormat.Unescaped, StringComparison.OrdinalIgnoreCase) == 0;
 
     private HttpRequestMessage Next(HttpRequestMessage request, Uri target)
     {

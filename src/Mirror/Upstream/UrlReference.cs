@@ -24,17 +24,6 @@ internal static class UrlReference
         return Uri.TryCreate(WithPath(absolute), ToTheLetter, out var url) ? url : null;
     }
 
-    /// <summary>The URL without the user and password before its host.</summary>
-    public static Uri WithoutUser(Uri url)
-    {
-        if (url.UserInfo.Length == 0)
-            return url;
-        var text = url.OriginalString;
-        var start = text.IndexOf("://", StringComparison.Ordinal) + 3;
-        var end = text.AsSpan(start).IndexOfAny("/\\?#") is >= 0 and var length ? start + length : text.Length;
-        return new Uri(text.Remove(start, text.LastIndexOf('@', end - 1) + 1 - start), ToTheLetter);
-    }
-
     private static bool HasScheme(string text) => text.AsSpan().IndexOfAny("/?:") is > 0 and var end && text[end] == ':';
 
     // "https://host?query" has an empty path, which a request line cannot have.
