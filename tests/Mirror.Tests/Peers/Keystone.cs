@@ -87,8 +87,7 @@ public sealed class Keystone : IAsyncDisposable
                 },
             },
         };
-        using var access = await Http.Client.PostAsync(new Uri($"{AuthUrl}/auth/tokens"), Content(login));
-        access.EnsureSuccessStatusCode();
+        using var access = await PostAsync("auth/tokens", login);
         var token = JsonNode.Parse(await access.Content.ReadAsStringAsync())!["token"]!;
         return (access.Headers.GetValues("X-Subject-Token").Single(), (string)token["project"]!["id"]!);
     }
@@ -98,8 +97,8 @@ public sealed class Keystone : IAsyncDisposable
     public async Task AddServiceAsync(string type, Uri address)
     {
         var (token, _) = await LogInAsync();
-        var service = await PostAsync("services", new() { ["service"] = new JsonObject { ["type"] = type, ["name"] = type } });
-        await PostAsync("endpoints", new()
+        var service = await AddAsync("services", new() { ["service"] = new JsonObject { ["type"] = type, ["name"] = type } });
+        await AddAsync("endpoints", new()
         {
             ["endpoint"] = new JsonObject
             {
@@ -109,22 +108,10 @@ public sealed class Keystone : IAsyncDisposable
             },
         });
 
-        async Task<JsonNode> PostAsync(string path, JsonObject body)
+        async Task<JsonNode> AddAsync(string path, JsonObject body)
         {
-            for (var attempts = 1; ; attempts++)
-                try
-                {
-                    using var request = new HttpRequestMessage(HttpMethod.Post, $"{AuthUrl}/{path}") { Content = Content(body) };
-                    request.Headers.Add("X-Auth-Token", token);
-                    using var answer = await Http.Client.SendAsync(request);
-                    answer.EnsureSuccessStatusCode();
-                    return JsonNode.Parse(await answer.Content.ReadAsStringAsync()) ?? throw new JsonException("null");
-                }
-                // On a very busy machine Keystone closes a connection without an answer now and then. A service that is there twice does
-                // no harm.
-                catch (HttpRequestException cut) when (cut.StatusCode is null && attempts < 5)
-                {
-                }
+            using var answer = await PostAsync(path, body, token);
+            return JsonNode.Parse(await answer.Content.ReadAsStringAsync()) ?? throw new JsonException("null");
         }
     }
 
@@ -136,6 +123,23 @@ public sealed class Keystone : IAsyncDisposable
             await _process.DisposeAsync();
         }
         _folder.Dispose();
+    }
+
+    private async Task<HttpResponseMessage> PostAsync(string path, JsonObject body, string? token = null)
+    {
+        for (var attempts = 1; ; attempts++)
+            try
+            {
+                using var request = new HttpRequestMessage(HttpMethod.Post, $"{AuthUrl}/{path}") { Content = Content(body) };
+                if (token is not null)
+                    request.Headers.Add("X-Auth-Token", token);
+                return (await Http.Client.SendAsync(request)).EnsureSuccessStatusCode();
+            }
+            // On a very busy machine Keystone closes a connection without an answer now and then. A service that is there twice does no
+            // harm.
+            catch (HttpRequestException cut) when (cut.StatusCode is null && attempts < 5)
+            {
+            }
     }
 
     // Its server reads no body in chunks.
