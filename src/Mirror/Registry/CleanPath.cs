@@ -1,3 +1,4 @@
+using Mirror.Storage;
 using Mirror.Telemetry;
 
 namespace Mirror.Registry;
@@ -29,8 +30,11 @@ internal static class CleanPath
     // "/v2/a/manifests/manifests/" has no reference; without its last slash it is the tag "manifests" of "a".
     private static bool IsWhole(RegistryRoute route) => route.Kind switch
     {
-        RouteKind.Base or RouteKind.Catalog or RouteKind.Tags or RouteKind.BlobUpload => true,
-        RouteKind.Manifest or RouteKind.Blob or RouteKind.Referrers or RouteKind.BlobUploadChunk => route.Last.Length > 0,
+        RouteKind.Base or RouteKind.Catalog => true,
+        RouteKind.Tags or RouteKind.BlobUpload => HasName(route),
+        RouteKind.Manifest or RouteKind.Blob or RouteKind.Referrers or RouteKind.BlobUploadChunk => route.Last.Length > 0 && HasName(route),
         _ => false,
     };
+
+    private static bool HasName(RegistryRoute route) => RepositoryName.TryParse(route.Name, out _);
 }

@@ -91,9 +91,11 @@ public sealed class RegistryPipeline(
     private static bool Redirect(HttpContext context, string path)
     {
         var query = context.Request.QueryString.Value ?? "";
-        // An escaped percent sign is decoded in the path, and its meaning is lost. A header takes ASCII only.
-        if (query.AsSpan().ContainsAnyExceptInRange('!', '~')
-            || context.Features.Get<IHttpRequestFeature>()?.RawTarget.Split('?')[0].Contains("%25", StringComparison.Ordinal) == true)
+        var sent = context.Features.Get<IHttpRequestFeature>()?.RawTarget.Split('?')[0] ?? "";
+        // An escaped percent sign is decoded in the path, and its meaning is lost. An escaped slash separates nothing. A header takes ASCII
+        // only.
+        if (query.AsSpan().ContainsAnyExceptInRange('!', '~') || sent.Contains("%25", StringComparison.Ordinal)
+            || sent.Contains("%2F", StringComparison.OrdinalIgnoreCase))
             return false;
         context.Response.StatusCode = StatusCodes.Status301MovedPermanently;
         context.Response.Headers.Location = new PathString(path).ToUriComponent() + query;

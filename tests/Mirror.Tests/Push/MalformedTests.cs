@@ -37,7 +37,10 @@ public sealed class MalformedTests(PlainRegistry registry) : IClassFixture<Plain
                 continue;
             var name = string.Join('/', text.Split('/').Select(Uri.EscapeDataString));
             var response = await RawAsync("POST", $"/v2/{name}/blobs/uploads/");
-            Assert.True(response is >= 400 and < 500, $"{name}: {response}");
+            // A name that is valid without its doubled slashes is redirected.
+            var clean = string.Join('/', text.Split('/', StringSplitOptions.RemoveEmptyEntries));
+            Assert.True(
+                response is >= 400 and < 500 || response == 301 && RepositoryName.TryParse(clean, out _), $"{name}: {response}");
         }
         AssertNothingLeft();
     }
