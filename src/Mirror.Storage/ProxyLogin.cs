@@ -54,7 +54,7 @@ public sealed class ProxyLogin : DelegatingHandler
 
     private static AuthenticationHeaderValue? Of(Uri proxy) =>
         HttpClient.DefaultProxy.Credentials?.GetCredential(proxy, "Basic") is { } login
-            ? new("Basic", Convert.ToBase64String(Encoding.UTF8.GetBytes($"{login.UserName}:{login.Password}")))
+            ? BasicHeader.Of(login.UserName, login.Password)
             : null;
 
     /// <summary>The connection to a proxy. Adds the login to each request for a tunnel; everything else passes as it is.</summary>

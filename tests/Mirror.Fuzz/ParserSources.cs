@@ -1,3 +1,4 @@
+using Mirror.Storage;
 namespace Mirror.Fuzz;
 
 /// <summary>The code of each parser, whose branches its known inputs must take.</summary>

@@ -1,7 +1,7 @@
 using System.Buffers.Text;
 using System.Security.Cryptography;
 using System.Text;
-using Mirror.Configuration;
+using Mirror.Storage;
 
 namespace Mirror.Access;
 

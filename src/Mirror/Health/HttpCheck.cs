@@ -1,4 +1,5 @@
 using Mirror.Configuration;
+using Mirror.Storage;
 
 namespace Mirror.Health;
 

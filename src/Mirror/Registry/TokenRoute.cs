@@ -1,6 +1,5 @@
 using System.Globalization;
 using Mirror.Access;
-using Mirror.Configuration;
 using Mirror.PullThrough;
 using Mirror.Storage;
 

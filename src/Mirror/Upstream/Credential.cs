@@ -1,5 +1,5 @@
 using System.Net.Http.Headers;
-using Mirror.Configuration;
+using Mirror.Storage;
 
 namespace Mirror.Upstream;
 

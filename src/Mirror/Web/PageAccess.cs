@@ -2,6 +2,7 @@ using Mirror.Access;
 using Mirror.Admin;
 using Mirror.Configuration;
 using Mirror.Registry;
+using Mirror.Storage;
 
 namespace Mirror.Web;
 

@@ -1,7 +1,7 @@
 using System.Net.Http.Headers;
 using System.Text;
 
-namespace Mirror.Configuration;
+namespace Mirror.Storage;
 
 /// <summary>Makes and reads <c>Authorization</c> headers of the scheme Basic (RFC 7617), in UTF-8.</summary>
 public static class BasicHeader
