@@ -203,6 +203,9 @@ public sealed class MirroredBlobs(
         {
             if (origin is null)
             {
+                // The fill may have ended already, and let go of the origin that it began with.
+                if (fill.Origins.HaveSentClientsToStore)
+                    return null;
                 var answeredIn = await ProveAsync(
                     name, digest, fill.Transfer.Spool?.ExpectedLength ?? content.ExpectedSize(name, digest), cancellationToken);
                 origin = fill.Origins.Add(source, name, ActingClient.Current, answeredIn);

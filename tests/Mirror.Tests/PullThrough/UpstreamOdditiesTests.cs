@@ -314,12 +314,8 @@ public sealed class UpstreamOdditiesTests : IAsyncLifetime
         foreach (var method in new[] { "GET", "HEAD" })
             _upstream.Answer(method, $"{Name}/blobs/{digest}", 200, bytes, ("Content-Type", "text/html; charset=utf-8"));
         if (headFirst)
-        {
             using (var head = await _mirror.HeadAsync($"{Name}/blobs/{digest}"))
                 Assert.Equal((HttpStatusCode.OK, (long?)length), (head.StatusCode, head.Content.Headers.ContentLength));
-            // Between the answer and the link of the blob, another request is told that upstream sent a page.
-            await _mirror.UntilStoredAsync($"{Name}/blobs/{digest}");
-        }
         using var response = await AssertAsync(HttpStatusCode.OK, $"blobs/{digest}");
         Assert.Equal(bytes, await response.Content.ReadAsByteArrayAsync(TestContext.Current.CancellationToken));
         Assert.Equal(headFirst ? 2 : 1, _upstream.Count("GET", $"{Name}/blobs/{digest}"));

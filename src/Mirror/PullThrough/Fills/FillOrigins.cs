@@ -32,6 +32,9 @@ internal sealed partial class FillOrigins(FillOrigin first, Digest digest, TimeP
     /// <summary>Whether readers were admitted: clients may have got bytes.</summary>
     public bool HaveAdmitted { get { lock (_gate) return _opened == true; } }
 
+    /// <summary>Whether the blob was stored already: clients look into the store.</summary>
+    public bool HaveSentClientsToStore { get { lock (_gate) return _opened == false; } }
+
     /// <summary>Whether clients may have got bytes, and only one origin can send the others.</summary>
     public bool DependOnOne { get { lock (_gate) return _opened == true && _all.Count == 1; } }
 
